@@ -68,7 +68,7 @@ func pack(t *testing.T, arch string) string {
 	build(t, arch, "build", "-ldflags", "-s -w", "-o", filepath.Join(dir, "init"), "./init")
 	build(t, arch, "build", "-ldflags", "-s -w", "-o", filepath.Join(tree, "usr/bin/probe"), "./probe")
 	build(t, arch, "build", "-ldflags", "-s -w -E main.entry", "-o", filepath.Join(tree, "site/jail"), "../cmd/jail")
-	build(t, arch, "test", "-c", "-ldflags", "-s -w", "-o", filepath.Join(tree, "tests/inside.test"), "./inside")
+	build(t, arch, "test", "-c", "-tags", "guest", "-ldflags", "-s -w", "-o", filepath.Join(tree, "tests/inside.test"), "./inside")
 	plan(t, filepath.Join(tree, "site/default.json"), "default", "amd64,arm64")
 	plan(t, filepath.Join(tree, "site/cpp-run.json"), "cpp-run", "amd64,arm64")
 	plan(t, filepath.Join(tree, "site/masked.json"), "testdata/masked.toml", "amd64,arm64")

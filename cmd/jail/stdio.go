@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"golang.org/x/sys/unix"
 
@@ -272,6 +273,7 @@ func (s *stdio) finish(ctx context.Context, r *report.Result) []error {
 			errs = append(errs, fmt.Errorf("%s: %w", c.name, c.err))
 		}
 	}
+	runtime.KeepAlive(s) // the copying knows the number of s.dead only
 	return errs
 }
 

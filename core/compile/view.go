@@ -46,13 +46,17 @@ type identity struct {
 // look finds the plan's sources on the host.
 func look(p *plan.Plan, req Request) (*view, error) {
 	v := &view{}
+	procs, err := procMounts()
+	if err != nil {
+		return nil, err
+	}
 	for i, e := range p.Entries {
 		s, ok := e.Step.(step.Placed)
 		if !ok {
 			continue
 		}
 		item := &placed{entry: i, step: s, path: s.Path(), present: true, dir: true}
-		if err := item.look(req); err != nil {
+		if err := item.look(req, procs); err != nil {
 			return nil, &Error{Entry: e, Errno: errnoOf(err), Text: e.Step.String() + ": " + err.Error(), Hint: sourceHint(req.Host, e, err)}
 		}
 		v.placed = append(v.placed, item)
@@ -80,7 +84,7 @@ func sourceHint(h Host, e plan.Entry, err error) string {
 	return ""
 }
 
-func (p *placed) look(req Request) error {
+func (p *placed) look(req Request, procs []string) error {
 	switch s := p.step.(type) {
 	case step.File, step.Link:
 		p.dir = false
@@ -88,7 +92,7 @@ func (p *placed) look(req Request) error {
 		p.host = "/dev/" + s.Device
 		return p.lookDevice(s)
 	case step.Bind:
-		return p.lookBind(s, req)
+		return p.lookBind(s, req, procs)
 	}
 	return nil
 }
@@ -106,7 +110,7 @@ func (p *placed) lookDevice(s step.Device) error {
 	return nil
 }
 
-func (p *placed) lookBind(s step.Bind, req Request) error {
+func (p *placed) lookBind(s step.Bind, req Request, procs []string) error {
 	var err error
 	if p.slot, p.below, err = fill(s.Source, req.Host); err != nil {
 		return err
@@ -124,8 +128,10 @@ func (p *placed) lookBind(s step.Bind, req Request) error {
 	if kind := st.Mode & unix.S_IFMT; kind == unix.S_IFBLK || kind == unix.S_IFCHR {
 		return fmt.Errorf("%s is a device: those in /dev are the only ones a jail gets", step.Quote(p.host))
 	}
-	if name, found := procBelow(p.real); found {
-		return fmt.Errorf("%s is the host's process list, with which processes of the host are seen and changed", step.Quote(name))
+	for _, at := range procs {
+		if within := strings.HasPrefix(p.real, at+"/"); within || at == p.real || strings.HasPrefix(at, strings.TrimSuffix(p.real, "/")+"/") {
+			return fmt.Errorf("%s is the host's process list, with which processes of the host are seen and changed", step.Quote(at))
+		}
 	}
 	if s.RW {
 		return checkProtected(p.real, req.Protected)
@@ -133,24 +139,20 @@ func (p *placed) lookBind(s step.Bind, req Request) error {
 	return nil
 }
 
-// procBelow finds a procfs of the host at a path or below it: by what is mounted, since names say nothing.
-func procBelow(dir string) (string, bool) {
+// procMounts are the places of the host's procfs: by what is mounted, since names say nothing.
+func procMounts() ([]string, error) {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
-		return "/proc", true // with no list to go by, none can be ruled out
+		return nil, err
 	}
+	var out []string
 	for line := range strings.Lines(string(table)) {
 		mount, fs, _ := strings.Cut(line, " - ")
-		fields := strings.Fields(mount)
-		if len(fields) < 5 || !strings.HasPrefix(fs, "proc ") {
-			continue
-		}
-		at := fields[4]
-		if at == dir || strings.HasPrefix(at, strings.TrimSuffix(dir, "/")+"/") || strings.HasPrefix(dir, at+"/") {
-			return at, true
+		if fields := strings.Fields(mount); len(fields) > 4 && strings.HasPrefix(fs, "proc ") {
+			out = append(out, fields[4])
 		}
 	}
-	return "", false
+	return out, nil
 }
 
 // open looks at the source by a descriptor that opens nothing.
